@@ -191,6 +191,7 @@ mod count_words;
 mod learn_vocabulary;
 #[cfg(feature = "tools")]
 mod extend_vocabulary;
+#[cfg(feature = "tools")]
 mod trim_vocabulary;
 #[cfg(feature = "tools")]
 mod merge_models;
@@ -312,6 +313,7 @@ pub mod models {
     #[cfg(feature = "tools")]
     pub use crate::merge_models::{MergeMethod, MergeModelsOptions, Merged, merge_models};
     pub use crate::model::{Vocabulary, first_head, model_folder};
+    #[cfg(feature = "tools")]
     pub use crate::trim_vocabulary::{TrimOptions, TrimmedVocabulary, trim_vocabulary};
     #[cfg(feature = "tools")]
     pub use splade_model::export::{ExportedModel, OnnxOutput};
@@ -590,9 +592,9 @@ pub mod progress {
     pub use splade_io::{Event, Progress, StepProgress};
 }
 
-/// The Rust blocks of pages, which `cargo test --doc` runs.
+/// The Rust blocks of the READMEs, which `cargo test --doc` runs.
 #[cfg(doctest)]
-mod pages {
+mod readmes {
     #[doc = include_str!("../README.md")]
     mod readme {}
     #[doc = include_str!("../README.ja.md")]

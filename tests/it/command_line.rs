@@ -233,7 +233,7 @@ fn the_manual_has_a_page_for_every_command() {
     }
     let page = std::fs::read_to_string(man.join("light-splade-search.1")).expect("a page");
     // Rare options are described, too.
-    assert!(page.contains("reads all of it"), "{page}");
+    assert!(page.contains("against its checksums"), "{page}");
     assert!(page.contains("min\\-score") && page.contains("Example"), "{page}");
     assert!(failure(&["man", folder], 1).contains("--force"));
     stdout(&["man", folder, "--force"]);

@@ -107,7 +107,7 @@ impl Isa {
     }
 
     /// Returns the instruction set whose products of 32-bit floats round their operands to bfloat16, or `None` if this
-    /// CPU does not have it. The products are several times as fast as those of AVX-512, and less exact: an operand
+    /// CPU does not have it. The products are two to four times as fast as those of AVX-512, and less exact: an operand
     /// keeps eight bits of precision, and sums are still in 32 bits. They need AMX (Intel Xeon since Sapphire Rapids)
     /// and Linux. The results differ from those of all other instruction sets, so this one is not in
     /// [`supported`](Self::supported).

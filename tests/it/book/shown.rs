@@ -20,7 +20,7 @@ pub(super) fn matches(shown: &[&str], printed: &[&str]) -> bool {
 /// Returns whether a line ends like `150 texts in 2.7 s (55 texts/s)`, is shown as `… in [..]`, or tells how
 /// far long work is.
 fn tells_a_time(line: &str) -> bool {
-    if line.contains(" texts/s") || line.contains(" tokens/s") {
+    if [" texts/s", " tokens/s", " queries/s"].iter().any(|speed| line.contains(speed)) {
         return true;
     }
     let Some((_, time)) = line.rsplit_once(" in ") else { return false };
@@ -99,6 +99,7 @@ fn abbreviations_stand_for_what_they_should() {
         (&["{[..]:[..]}"], &["{a:b:c}"], true),
         (&["a"], &["a  "], true),
         (&["3 texts in 12 ms"], &["3 pairs in 2 min 5 s (9 pairs/s)"], true),
+        (&["3 queries in [..]"], &["3 queries in 0.01 s: 300 queries/s, p50 3 ms"], true),
         (&["3 texts in 12 places"], &[], false),
     ] {
         assert_eq!(matches(shown, printed), same, "{shown:?} {printed:?}");

@@ -320,7 +320,7 @@ pub enum Strength {
         target_terms: f64,
         /// The λ of the first step (`lambda_`). `None` derives it from the first batch.
         lambda: Option<f64>,
-        /// The number of steps in which the target is approached (`T`). `None` takes a quarter of
+        /// The number of steps in which the target is approached (`T`). `None` takes half of
         /// the run.
         steps: Option<f64>,
     },
@@ -370,7 +370,7 @@ impl Kind<Strength> for StrengthKind {
         let steps = "The number of steps until λ is reached; λ grows with the square of the share of \
                      these steps. With 0 it is reached at once; the Python library would divide by \
                      zero. With `target_terms`, it is the number of steps in which the target is \
-                     approached, and may be left out: then it is a quarter of the run.";
+                     approached, and may be left out: then it is half of the run.";
         descriptions.add("T", steps, "a number of at least 0", None);
         let target = "The mean number of terms of a text (light-splade only). λ is steered so that \
                       texts get this number of terms.";

@@ -183,7 +183,7 @@ settings! {
         );
         /// Requests 16-bit floats (fp16). The run computes in 32 bits and prints a note about it.
         pub fp16: bool = flag().or(false);
-        /// Rounds the operands of matrix products to bfloat16 where the CPU has AMX, which makes a step several times as
+        /// Rounds the operands of matrix products to bfloat16 where the CPU has AMX, which makes a step about twice as
         /// fast. Weights, gradients and sums stay in 32 bits. Elsewhere the run computes in 32 bits and prints a note.
         pub bf16: bool = flag().or(false);
     }

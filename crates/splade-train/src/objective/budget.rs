@@ -8,7 +8,7 @@
 //! y = the running mean of ln(mean number of terms of the step's texts)
 //! r = ln(start) + (ln(target) - ln(start)) min(1, t / T)
 //! e = y - r, limited to ±1
-//! ln λ += P (e - e before) + I / T · dt · e, limited to -0.3 and +0.15
+//! ln λ += P (e - e before) + I / T · dt · e, limited to ±0.1
 //! λ ≤ 2 · running mean of the loss / running mean of the penalty without λ
 //! ```
 //!
@@ -31,12 +31,12 @@ use crate::schedule::Schedule;
 
 /// The change of ln λ for a change of the error: it damps, since the number of terms follows λ only
 /// after a while.
-const PROPORTIONAL: f64 = 16.0;
+const PROPORTIONAL: f64 = 10.0;
 /// The change of ln λ in the time `T` for an error of 1.
-const INTEGRAL: f64 = 60.0;
-/// The most by which ln λ falls and rises in a step. It falls more quickly, since too many terms only
-/// cost time, and vectors without terms are lost.
-const MOST_CHANGE: (f64, f64) = (0.3, 0.15);
+const INTEGRAL: f64 = 30.0;
+/// The most by which ln λ falls and rises in a step. Both are equal: the noise of the number of terms would
+/// otherwise drive λ to one side.
+const MOST_CHANGE: f64 = 0.1;
 /// The most that the penalty may be, as a multiple of the loss.
 const MOST_PENALTY: f64 = 2.0;
 /// The least loss that the penalty is compared with, as a share of the first: a loss may come near 0.
@@ -53,10 +53,10 @@ const FIRST_SHARE: f64 = 0.01;
 /// λ of the first step if the loss or the penalty of the first batch is zero.
 const FALLBACK: f64 = 1e-3;
 /// The share of `T` over which the number of terms is averaged, and the least number of steps.
-const AVERAGED: (f64, f64) = (1.0 / 30.0, 4.0);
+const AVERAGED: (f64, f64) = (0.07, 10.0);
 /// The share of the run in which the target is approached if no `T` is given. The rest is for settling,
 /// in which the learning rate and with it the reach of λ get smaller.
-const APPROACH: f64 = 0.25;
+const APPROACH: f64 = 0.5;
 /// The number of steps between two probes.
 const PROBED: u64 = 8;
 /// The most texts of a side that are encoded without dropout in a probe.
@@ -260,7 +260,7 @@ impl Budget {
         let change = PROPORTIONAL * (error - state.error) + INTEGRAL / self.approach * dt * error;
         state.error = error;
         let lambda = state.lambda.unwrap_or(FALLBACK);
-        let mut next = lambda * libm::exp(change.clamp(-MOST_CHANGE.0, MOST_CHANGE.1));
+        let mut next = lambda * libm::exp(change.clamp(-MOST_CHANGE, MOST_CHANGE));
         let loss = state.loss.max(LEAST_LOSS * state.first_loss);
         let most = MOST_PENALTY * loss / state.penalty;
         if most.is_finite() {

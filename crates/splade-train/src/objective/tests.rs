@@ -551,6 +551,7 @@ fn batches_that_do_not_fit_are_refused() {
             |batch| {
                 batch.negatives.clear();
                 batch.teacher.truncate(3);
+                batch.similarities.truncate(9);
             },
             "`pairwise_contrastive` needs a negative",
         ),

@@ -204,7 +204,7 @@ fn wrong_values_name_path_value_and_what_is_right() {
             "training.training_loss",
             json!("mse"),
             &[
-                "Unsupported training loss: mse. Only ['in_batch_negatives', 'pairwise_contrastive', 'kldiv', 'margin_mse'] is supported.",
+                "Unsupported training loss: mse. Only ['in_batch_negatives', 'pairwise_contrastive', 'kldiv', 'margin_mse', 'in_batch_kldiv'] is supported.",
             ],
         ),
         (
