@@ -122,7 +122,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// The columns of a table that are numbers, for [`columns`](splade_io::columns).
+    /// The columns of a table that are numbers, for [`splade_io::columns`].
     pub const RIGHT: [bool; 3] = [false, true, true];
 }
 

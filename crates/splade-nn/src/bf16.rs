@@ -141,7 +141,7 @@ pub(crate) unsafe fn multiply(p: &Product) {
 ///
 /// # Safety
 ///
-/// The contract of [`crate::backward::outer_product`] must hold, and [`is_supported`] must have returned `true`.
+/// The contract of `outer_product` of `backward/linear.rs` must hold, and [`is_supported`] must have returned `true`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn outer_product(
     part: &Operands<'_>,
