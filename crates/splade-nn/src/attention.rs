@@ -16,8 +16,9 @@ use std::sync::RwLock;
 
 use crate::backward::{Dropout, KeyedTexts};
 use crate::functions::{Activation, softmax};
-use crate::packed::{PackedMatrix, Product, multiply};
+use crate::packed::{PackedMatrix, multiply};
 use crate::parallel::{Shared, for_each};
+use crate::product::Product;
 use crate::simd::Isa;
 
 /// The number of queries whose scores are held at once.

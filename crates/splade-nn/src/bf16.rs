@@ -23,11 +23,9 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use crate::backward::Operands;
 use crate::functions::Activation;
-use crate::packed::{Product, finish};
+use crate::product::{Operands, Product, finish};
 use crate::simd::{Avx512, Simd, load_some, store_some};
 
 /// The number of rows of a tile, and of 32-bit columns.
@@ -43,33 +41,6 @@ const TILES: usize = PANEL / SIDE;
 const ROW_BLOCK: usize = 512;
 /// The number of tokens that one outer product runs over before its result is added to the target.
 const TOKEN_BLOCK: usize = 512;
-
-/// Returns whether the CPU has AMX with bfloat16 and the kernel lets this process use it.
-pub(crate) fn is_supported() -> bool {
-    static SUPPORTED: LazyLock<bool> = LazyLock::new(|| {
-        // CPUID leaf 7 tells of AMX in EDX: bit 22 is AMX-BF16 and bit 24 is AMX-TILE.
-        const AMX: u32 = 1 << 22 | 1 << 24;
-        is_x86_feature_detected!("avx512bf16")
-            && __cpuid_count(7, 0).edx & AMX == AMX
-            && request_tiles()
-    });
-    *SUPPORTED
-}
-
-/// Asks the kernel for the registers of AMX. Linux gives them to a process that asks.
-#[cfg(target_os = "linux")]
-fn request_tiles() -> bool {
-    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
-    const XFEATURE_XTILEDATA: libc::c_long = 18;
-    // SAFETY: this call takes two numbers and changes only what the process may use.
-    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
-}
-
-/// Other systems are not asked.
-#[cfg(not(target_os = "linux"))]
-fn request_tiles() -> bool {
-    false
-}
 
 /// A tile of bfloat16 numbers. Its rows are cache lines: a load of a row that spans two lines takes twice as long.
 #[derive(Clone, Copy)]
@@ -95,7 +66,7 @@ thread_local! {
 ///
 /// # Safety
 ///
-/// The contract of [`crate::packed::multiply`] must hold, and [`is_supported`] must have returned `true`.
+/// The contract of [`crate::packed::multiply`] must hold, and [`crate::amx::is_supported`] must have returned `true`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn multiply(p: &Product) {
     let steps = p.inputs.div_ceil(DEPTH);
@@ -141,7 +112,7 @@ pub(crate) unsafe fn multiply(p: &Product) {
 ///
 /// # Safety
 ///
-/// The contract of `outer_product` of `backward/linear.rs` must hold, and [`is_supported`] must have returned `true`.
+/// The contract of `outer_product` of `backward/linear.rs` must hold, and [`crate::amx::is_supported`] must have returned `true`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn outer_product(
     part: &Operands<'_>,

@@ -13,7 +13,8 @@ use std::sync::Mutex;
 use crate::functions::Activation;
 use crate::int8::{Int8Product, QuantizedRows};
 use crate::matrix::{Linear, Matrix};
-use crate::packed::{Product, for_panels};
+use crate::packed::for_panels;
+use crate::product::Product;
 use crate::simd::{Isa, Simd, simd_function};
 
 /// The number of rows that are multiplied before they are folded. Their logits stay in the L1 cache

@@ -25,13 +25,16 @@
 //! assert_eq!(pooled[0][0].position, 1);
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod simd;
 mod parallel;
 mod buffer;
 mod functions;
-mod packed;
+mod product;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod packed;
 mod int8;
 mod matrix;
 mod attention;

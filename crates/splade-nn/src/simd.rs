@@ -120,7 +120,7 @@ impl Isa {
     /// ```
     pub fn bf16() -> Option<Isa> {
         #[cfg(target_arch = "x86_64")]
-        if Self::detect().0 == Kind::Avx512Vnni && crate::bf16::is_supported() {
+        if Self::detect().0 == Kind::Avx512Vnni && crate::amx::is_supported() {
             return Some(Isa(Kind::Amx));
         }
         None

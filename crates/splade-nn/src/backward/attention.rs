@@ -13,8 +13,9 @@ use std::ops::Range;
 use super::dropout::{Dropout, KeyedTexts};
 use crate::attention::{Attention, Head, QUERY_BLOCK, pack_row, resize};
 use crate::functions::{Activation, softmax};
-use crate::packed::{Product, multiply};
+use crate::packed::multiply;
 use crate::parallel::{Shared, for_each};
+use crate::product::Product;
 use crate::simd::Isa;
 
 impl Attention {

@@ -8,10 +8,9 @@ use std::ops::Range;
 
 use crate::functions::Activation;
 use crate::matrix::{Linear, Matrix};
-use crate::packed::{
-    INPUT_BLOCK, PackedMatrix, Product, ROW_BLOCK, Tile, for_tiles, multiply_shared,
-};
+use crate::packed::{PackedMatrix, for_tiles, multiply_shared};
 use crate::parallel::{Shared, for_each};
+use crate::product::{INPUT_BLOCK, Operands, Product, ROW_BLOCK, Tile};
 use crate::simd::{Isa, Simd, simd_function};
 
 /// Buffers for the backward passes of linear layers, reused between calls.
@@ -234,17 +233,6 @@ fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], 
             }
         });
     });
-}
-
-/// The operands of an outer product.
-pub(crate) struct Operands<'a> {
-    /// The input, `(tokens, inputs)`.
-    pub(crate) input: &'a [f32],
-    pub(crate) inputs: usize,
-    /// The gradients of the outputs, `[panel][tokens][panel width]`.
-    pub(crate) panels: &'a [f32],
-    pub(crate) tokens: usize,
-    pub(crate) outputs: usize,
 }
 
 simd_function! {

@@ -18,6 +18,5 @@ pub use activation::{activate, activation_backward, gated_backward};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, KeyedTexts};
 pub use head::splade_head_backward;
-pub(crate) use linear::Operands;
 pub use linear::Scratch;
 pub use norm::SavedNorm;
