@@ -114,7 +114,9 @@ class RunView {
     this.banners.setAttribute("role", "status");
     this.controls = element("div", { className: "controls" });
     this.charts = element("section", { className: "charts" });
-    this.charts.setAttribute("aria-label", "Curves");
+    // A page may show the curves of several runs, each in a section with its heading.
+    const heading = place.closest("section")?.querySelector("h2")?.textContent;
+    this.charts.setAttribute("aria-label", heading ? `Curves: ${heading}` : "Curves");
     this.constants = element("section");
     this.evaluations = element("section");
     this.expansions = element("section");
