@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use splade_io::Observer;
-use splade_text::WordCounts;
+use splade_text::{Tokenizer, WordCounts};
 
 use crate::error::Error;
 use crate::stream::Counts;
@@ -54,6 +54,21 @@ pub(crate) fn count_words(
     observer.event(progress.event(true));
     position.tell(observer);
     Ok(counts)
+}
+
+/// Counts the words of all texts as a tokenizer splits them.
+///
+/// # Errors
+/// As [`count_words`].
+pub(crate) fn count_words_of(
+    tokenizer: &Tokenizer,
+    texts: Texts,
+    observer: &mut dyn Observer,
+) -> Result<WordCounts, Error> {
+    count_words(texts, observer, &|text, counts| {
+        tokenizer.words(text)?.iter().for_each(|word| counts.add(word));
+        Ok(())
+    })
 }
 
 fn words_of(texts: &[String], add: &AddWords<'_>) -> Result<WordCounts, Error> {

@@ -8,7 +8,7 @@ use splade_model::training::add_words;
 use splade_sparse::files::TextForm;
 use splade_text::{ExtensibleVocabulary, NewWord, Tokenizer, TokenizerOptions, WordCounts};
 
-use crate::count_words::{count_words, stopped};
+use crate::count_words::{count_words_of, stopped};
 use crate::error::{Error, advised, invalid};
 use crate::learn_vocabulary::check_free;
 use crate::model::model_folder;
@@ -132,10 +132,7 @@ pub fn extend_vocabulary(
     };
     let texts = Texts::open(&options.inputs, fields)?;
     let tokenizer = vocabulary.tokenizer();
-    let counts = count_words(texts, observer, &|text, counts| {
-        tokenizer.words(text)?.iter().for_each(|word| counts.add(word));
-        Ok(())
-    })?;
+    let counts = count_words_of(tokenizer, texts, observer)?;
     let tokens_before = tokens_of(tokenizer, counts.clone())?;
     let words = vocabulary.choose(counts, options.most, options.min_count)?;
     if words.is_empty() {

@@ -7,7 +7,7 @@ use splade_model::training::keep_words;
 use splade_sparse::files::TextForm;
 use splade_text::{ExtensibleVocabulary, Tokenizer, TokenizerOptions};
 
-use crate::count_words::{count_words, stopped};
+use crate::count_words::{count_words_of, stopped};
 use crate::error::{Error, invalid};
 use crate::learn_vocabulary::check_free;
 use crate::model::model_folder;
@@ -127,10 +127,7 @@ pub fn trim_vocabulary(
     };
     let texts = Texts::open(&options.inputs, fields)?;
     let tokenizer = vocabulary.tokenizer();
-    let counts = count_words(texts, observer, &|text, counts| {
-        tokenizer.words(text)?.iter().for_each(|word| counts.add(word));
-        Ok(())
-    })?;
+    let counts = count_words_of(tokenizer, texts, observer)?;
     let kept = vocabulary.choose_kept(counts, options.size, options.min_count)?;
     let folder = NewFolder::create(output)?;
     keep_words(&model, folder.path(), &kept)?;
