@@ -1,7 +1,7 @@
 //! The error type of this crate.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of a log file or of the live page.
 #[derive(Debug, thiserror::Error)]
@@ -49,4 +49,10 @@ impl LogError {
             Self::Io { .. } | Self::Thread(_) => None,
         }
     }
+}
+
+/// Returns what makes the error of the operating system one that names a file or folder.
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LogError {
+    let path = path.to_owned();
+    move |source| LogError::Io { path, source }
 }

@@ -13,12 +13,12 @@
 //! migrate-filestore` moves them into a database. Its servers are not spoken with.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::LogError;
+use crate::error::{LogError, io_error};
 use crate::names;
 
 /// The folder of the experiment that every store has.
@@ -95,8 +95,7 @@ impl MlflowRun {
             Some(folder) => folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             None => new_id(&log, now),
         };
-        let outputs = log.parent().and_then(Path::file_name).unwrap_or_default();
-        let name = options.run.clone().unwrap_or_else(|| outputs.to_string_lossy().into_owned());
+        let name = names::run(options.run.as_deref(), &log);
         let this = Self { folder: above.join(&id), id, experiment, name, began };
         for part in ["metrics", "params", "tags", "artifacts"] {
             let folder = this.folder.join(part);
@@ -318,11 +317,6 @@ fn milliseconds(seconds: f64) -> u64 {
 
 fn write(path: &Path, text: &str) -> Result<(), LogError> {
     fs::write(path, text).map_err(io_error(path))
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let path = path.to_owned();
-    move |source| LogError::Io { path, source }
 }
 
 #[cfg(test)]

@@ -1,5 +1,14 @@
 //! The names of the values that a training run logs.
 
+use std::path::Path;
+
+/// Returns the name of a run for MLflow and Weights & Biases: the one that is given, or else that of the folder of its
+/// log.
+pub(crate) fn run(given: Option<&str>, log: &Path) -> String {
+    let outputs = log.parent().and_then(Path::file_name).unwrap_or_default();
+    given.map_or_else(|| outputs.to_string_lossy().into_owned(), str::to_owned)
+}
+
 /// The names of the values that a training run logs.
 ///
 /// ```

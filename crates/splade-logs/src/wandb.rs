@@ -12,13 +12,13 @@
 //! `train/global_step` is the axis. Nothing is sent.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use splade_page::Date;
 
-use crate::error::LogError;
+use crate::error::{LogError, io_error};
 use crate::names;
 use crate::protobuf::Message;
 use crate::record::EndKind;
@@ -95,8 +95,7 @@ impl WandbRun {
 
         let version = Message::new().text(1, CLIENT).text(2, OLDEST_CLIENT);
         this.write(21, Message::new().message(1, version))?; // Record.header, HeaderRecord.version_info
-        let outputs = log.parent().and_then(Path::file_name).unwrap_or_default();
-        let name = options.run.clone().unwrap_or_else(|| outputs.to_string_lossy().into_owned());
+        let name = names::run(options.run.as_deref(), &log);
         this.write(17, run_message(options, &id, &name, &host_name(), began))?; // Record.run
         // Record.metric: MetricRecord.name, .glob_name, .step_metric, and .options with step_sync and defined.
         let defined = || Message::new().integer(3, 1);
@@ -280,11 +279,6 @@ fn number(value: f64) -> String {
         }
         value => value.to_string(),
     }
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let path = path.to_owned();
-    move |source| LogError::Io { path, source }
 }
 
 #[cfg(test)]
