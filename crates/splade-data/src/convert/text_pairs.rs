@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use rustc_hash::FxHashMap;
 use splade_io::counted;
-use splade_sparse::files::{TextFields, TextForm, TextReader, text_files};
+use splade_sparse::files::{TextFields, TextForm, TextReader};
 
+use super::inputs::files_of_texts;
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
@@ -38,14 +39,7 @@ impl PairsOptions {
     /// # Errors
     /// Returns an error if a folder cannot be read or has no file of texts.
     pub fn files(&self) -> Result<Vec<PathBuf>, DataError> {
-        let mut files = Vec::new();
-        for path in &self.inputs {
-            match path.is_dir() {
-                true => files.extend(text_files(path, self.format.is_some())?.0),
-                false => files.push(path.clone()),
-            }
-        }
-        Ok(files)
+        files_of_texts(&self.inputs, self.format)
     }
 }
 

@@ -23,9 +23,9 @@ use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 use splade_io::{ContentHash, LineWriter, Lines, counted};
-use splade_sparse::files::{TextFields, TextForm, TextReader, TextRow, text_files};
+use splade_sparse::files::{TextFields, TextForm, TextReader, TextRow};
 
-use super::inputs::error;
+use super::inputs::files_of_texts;
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
@@ -88,18 +88,7 @@ impl CorpusPairs {
     /// # Errors
     /// Returns an error if an input does not exist, is a pipe, or is a folder without files of texts.
     pub fn files(&self) -> Result<Vec<PathBuf>, DataError> {
-        let mut files = Vec::new();
-        for input in &self.inputs {
-            let found = std::fs::metadata(input).map_err(DataError::io(input))?;
-            if found.is_dir() {
-                files.extend(text_files(input, self.format.is_some())?.0);
-            } else if found.is_file() {
-                files.push(input.clone());
-            } else {
-                return Err(error(input, "it is not a file, but it has to be read several times"));
-            }
-        }
-        Ok(files)
+        files_of_texts(&self.inputs, self.format)
     }
 }
 
