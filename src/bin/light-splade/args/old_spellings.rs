@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use New::{Argument, Arguments, JsonForm, Renamed, Words};
+use New::{Argument, Arguments, Hydras, JsonForm, Renamed, Words};
 
 /// What an old option became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub(crate) enum New {
     Renamed(&'static str),
     /// Its value is an argument, the first after the command.
     Argument(&'static str),
+    /// Like `Argument`, but without a warning: the option is Hydra's own, which scripts that were
+    /// written for the Python library go on using.
+    Hydras(&'static str),
     /// Its values, up to the next option, are the first arguments after the command.
     Arguments(&'static str),
     /// An option without a value stands for these words.
@@ -89,11 +92,7 @@ pub(crate) const OLD_SPELLINGS: &[OldSpelling] = &[
     OldSpelling { commands: &["check-data", "index info"], old: &["--format"], new: JsonForm },
     OldSpelling { commands: &["mine"], old: &["--data"], new: Argument("DATA") },
     OldSpelling { commands: &["doctor"], old: &["--url", "--engine"], new: Argument("URL") },
-    OldSpelling {
-        commands: &["train", "pretrain"],
-        old: &["--config-name"],
-        new: Argument("CONFIG"),
-    },
+    OldSpelling { commands: &["train", "pretrain"], old: &["--config-name"], new: Hydras("CONFIG") },
     OldSpelling { commands: &["train", "pretrain"], old: &["-m"], new: Words(&["--multirun"]) },
     OldSpelling {
         commands: &["cross-encoder train", "cross-encoder predict"],
@@ -149,10 +148,10 @@ pub(crate) fn renew(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
                     values.push(value.to_owned());
                 }
             }
-            Renamed(_) | Argument(_) | JsonForm if values.is_empty() => {
+            Renamed(_) | Argument(_) | Hydras(_) | JsonForm if values.is_empty() => {
                 values.extend(words.next_if(is_value).map(OsStr::to_owned));
             }
-            Renamed(_) | Argument(_) | JsonForm => {}
+            Renamed(_) | Argument(_) | Hydras(_) | JsonForm => {}
         }
         renewed.add(spelling, name, values);
     }
@@ -191,6 +190,10 @@ impl Renewed {
             Argument(argument) => {
                 self.first.extend(values);
                 format!("{argument} after light-splade {}", self.command)
+            }
+            Hydras(_) => {
+                self.first.extend(values);
+                return;
             }
             Arguments(argument) => {
                 self.first.extend(values);
@@ -302,7 +305,7 @@ mod tests {
             (
                 "train a=1 --config-dir c --config-name n -m",
                 "train n a=1 --config-dir c --multirun",
-                2,
+                1,
             ),
             ("cross-encoder train --config f a=1", "cross-encoder train f a=1", 1),
             // What is new, or another command's, stays.
@@ -350,7 +353,7 @@ mod tests {
                 };
                 let there = match old.new {
                     Renamed(name) => has_option(name),
-                    Argument(name) | Arguments(name) => has_argument(name),
+                    Argument(name) | Hydras(name) | Arguments(name) => has_argument(name),
                     Words(words) => has_option(words[0]),
                     JsonForm => has_option("--json"),
                 };
@@ -375,6 +378,8 @@ mod tests {
                 commands => code(commands),
             };
             let new = match new {
+                // It is no old spelling, and the text below the table names it.
+                Hydras(_) => continue,
                 Renamed(name) | Argument(name) => code(&[*name]),
                 Arguments(name) => code(&[&format!("{name}...")]),
                 Words(words) => code(&[&words.join(" ")]),
