@@ -281,8 +281,7 @@ fn an_interrupted_build_goes_on() {
     };
     let kept = info();
     assert!(kept < 20_000, "{kept}");
-    let said = stderr(&["index", "add", &index, "--new-only", &corpus]);
-    assert!(said.contains(&format!("{} texts", 20_000 - kept)), "{said}");
+    stdout(&["index", "add", &index, "--new-only", &corpus]);
     assert_eq!(info(), 20_000);
 }
 
