@@ -194,6 +194,8 @@ mod extend_vocabulary;
 #[cfg(feature = "tools")]
 mod trim_vocabulary;
 #[cfg(feature = "tools")]
+mod merge_vocabularies;
+#[cfg(feature = "tools")]
 mod merge_models;
 
 #[cfg(feature = "tools")]
@@ -312,6 +314,10 @@ pub mod models {
     pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
     #[cfg(feature = "tools")]
     pub use crate::merge_models::{MergeMethod, MergeModelsOptions, Merged, merge_models};
+    #[cfg(feature = "tools")]
+    pub use crate::merge_vocabularies::{
+        JoinedVocabulary, MergeVocabulariesOptions, merge_vocabularies,
+    };
     pub use crate::model::{Vocabulary, first_head, model_folder};
     #[cfg(feature = "tools")]
     pub use crate::trim_vocabulary::{TrimOptions, TrimmedVocabulary, trim_vocabulary};

@@ -210,6 +210,47 @@ fn a_model_learns_words_of_a_field() {
     }
 }
 
+/// An English model gets the words of a Japanese vocabulary; English texts keep their tokens and vectors. The tokens that
+/// no text needs are then taken out.
+#[test]
+fn a_model_gets_the_vocabulary_of_another_language() {
+    let english = "crates/splade-model/tests/fixtures/reference/bert-relu";
+    let dir = tempfile::tempdir().expect("a folder");
+    let [japanese, both, fewer] = ["japanese", "both", "fewer"].map(|name| dir.path().join(name));
+    let learn = ["vocab", "learn", TEXTS, "--words", "mecab", "--lowercase", "--size", "900"];
+    stdout(&[&learn[..], &["--output", text(&japanese)]].concat());
+    let merge = ["vocab", "merge", text(&japanese), "--model", english, "--output", text(&both)];
+    stdout(&merge);
+    let sentence = "the train to the sea";
+    assert_eq!(tokens(english, sentence), tokens(text(&both), sentence));
+    let unknown = |tokens: Vec<String>| tokens.iter().any(|token| token == "[UNK]");
+    assert!(
+        unknown(tokens(english, "走る列車"))
+            && !unknown(tokens(text(&both), "走る列車"))
+    );
+    // The vector of an English text has the same English terms with the same weights.
+    let vector = |model: &str| -> serde_json::Map<String, serde_json::Value> {
+        let printed = stdout(&["encode", "--model", model, "--text", sentence]);
+        let row: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        row["vector"].as_object().expect("a vector").clone()
+    };
+    let (before, mut after) = (vector(english), vector(text(&both)));
+    after.retain(|token, _| before.contains_key(token));
+    assert_eq!(before, after);
+    assert!(failure(&merge, 1).contains("is there already"));
+    stdout(&[&merge[..], &["--resume"]].concat());
+    let trim = ["vocab", "trim", TEXTS, "--model", text(&both), "--output", text(&fewer)];
+    stdout(&[&trim[..], &["--size", "500", "--min-count", "2"]].concat());
+    let lines = fs::read_to_string(fewer.join("vocab.txt")).expect("a vocabulary").lines().count();
+    assert!(lines <= 500, "{lines}");
+    assert!(!unknown(tokens(text(&fewer), "走る列車")));
+    // A tokenizer without new tokens is refused.
+    let none = dir.path().join("none");
+    let again = ["vocab", "merge", text(&both), "--model", text(&both), "--output", text(&none)];
+    assert!(failure(&again, 1).contains("has no token that the model lacks"));
+    assert!(!none.exists());
+}
+
 #[test]
 fn models_that_cannot_learn_words_are_named() {
     let dir = tempfile::tempdir().expect("a folder");

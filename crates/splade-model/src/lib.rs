@@ -106,8 +106,8 @@ pub mod architecture {
 pub mod training {
     pub use crate::parameter::{Parameter, ParameterLayout, Tensor};
     pub use crate::train::{
-        Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, add_words,
-        copy_tokenizer_alone, keep_words, lacks_classifier, lacks_head,
+        Masked, Trainable, TrainableCrossEncoder, add_classifier, add_drawn_words, add_head,
+        add_words, copy_tokenizer_alone, keep_words, lacks_classifier, lacks_head,
     };
     pub use splade_nn::{CrossEntropy, PooledTerm};
 }

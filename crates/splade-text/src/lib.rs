@@ -39,6 +39,7 @@ mod tokenizer;
 mod learn;
 mod extend;
 mod trim;
+mod merge;
 mod sentences;
 
 pub use error::TextError;

@@ -69,7 +69,8 @@ pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArg
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::{ConfigArgs, TrainArgs};
 pub(crate) use vocab::{
-    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabTrimArgs, WordsArg,
+    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabMergeArgs, VocabTrimArgs,
+    WordsArg,
 };
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.

@@ -53,6 +53,29 @@ pub fn add_words(
     })
 }
 
+/// Writes a copy of the masked language model in `folder` with `count` more words into `out`, whose meaning is unknown.
+/// Each number of their rows is that of a random word at the same place, so that the new rows have the means and the
+/// deviations of the present ones. `draw` returns a random number below its argument. The first new word gets the id
+/// `first`, which is the number of tokens so far.
+///
+/// # Errors
+/// Returns an error in the same cases as [`add_words`].
+pub fn add_drawn_words(
+    folder: &Path,
+    out: &Path,
+    first: usize,
+    count: usize,
+    draw: &mut dyn FnMut(usize) -> usize,
+) -> Result<(), ModelError> {
+    let rows = |rows: usize| rows.max(first + count);
+    change_rows(folder, out, "add words", first, rows, |numbers, width| {
+        numbers.resize(numbers.len().max((first + count) * width), 0.0);
+        for at in first * width..(first + count) * width {
+            numbers[at] = numbers[draw(first) * width + at % width];
+        }
+    })
+}
+
 /// Writes a copy of the masked language model in `folder` into `out` that has only the words with the ids `kept`, in
 /// this order. The files of the tokenizer are copied as they are.
 ///
@@ -98,7 +121,7 @@ fn change_rows(
     doing: &'static str,
     tokens: usize,
     new_rows: impl Fn(usize) -> usize,
-    change: impl Fn(&mut Vec<f32>, usize),
+    mut change: impl FnMut(&mut Vec<f32>, usize),
 ) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let refuse =

@@ -23,7 +23,7 @@ use crate::network::{Network, offsets};
 use crate::parameter::Parameter;
 
 pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
-pub use extend::{add_words, keep_words};
+pub use extend::{add_drawn_words, add_words, keep_words};
 pub use masked::Masked;
 pub use save::copy_tokenizer_alone;
 pub(crate) use save::{config_json, copy_tokenizer};

@@ -72,6 +72,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("vocab learn", "light-splade vocab learn texts.txt --words mecab -o tokenizer"),
     ("vocab idf", "light-splade vocab idf vectors.parquet -o idf.json"),
     ("vocab trim", "light-splade vocab trim corpus.jsonl -m org/model --size 16000 -o smaller"),
+    ("vocab merge", "light-splade vocab merge japanese -m org/model -o bilingual"),
     ("vocab extend", "light-splade vocab extend corpus.jsonl -m org/model -o longer"),
     ("report", "light-splade report run -o run.html"),
     ("merge-models", "light-splade merge-models run/checkpoint-100 run/checkpoint-200 -o merged"),

@@ -92,7 +92,11 @@ pub(crate) const OLD_SPELLINGS: &[OldSpelling] = &[
     OldSpelling { commands: &["check-data", "index info"], old: &["--format"], new: JsonForm },
     OldSpelling { commands: &["mine"], old: &["--data"], new: Argument("DATA") },
     OldSpelling { commands: &["doctor"], old: &["--url", "--engine"], new: Argument("URL") },
-    OldSpelling { commands: &["train", "pretrain"], old: &["--config-name"], new: Hydras("CONFIG") },
+    OldSpelling {
+        commands: &["train", "pretrain"],
+        old: &["--config-name"],
+        new: Hydras("CONFIG"),
+    },
     OldSpelling { commands: &["train", "pretrain"], old: &["-m"], new: Words(&["--multirun"]) },
     OldSpelling {
         commands: &["cross-encoder train", "cross-encoder predict"],

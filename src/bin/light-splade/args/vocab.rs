@@ -17,6 +17,8 @@ pub(crate) enum VocabCommand {
     Extend(VocabExtendArgs),
     /// Remove the tokens that texts use least from a masked language model
     Trim(VocabTrimArgs),
+    /// Add the vocabulary of another language to a masked language model
+    Merge(VocabMergeArgs),
     /// Compute the IDF factor of each term from document vectors, for `encode --idf`
     Idf(VocabIdfArgs),
 }
@@ -96,6 +98,28 @@ pub(crate) struct VocabTrimArgs {
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
     /// Compiled MeCab dictionary in UTF-8 that replaces the model's
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mecab_dicdir: Option<PathBuf>,
+    /// Do nothing if the folder exists and is complete
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VocabMergeArgs {
+    /// Folder of the WordPiece tokenizer whose tokens are added, such as one written by `vocab
+    /// learn`; the new model splits texts into words as it does
+    pub(crate) tokenizer: PathBuf,
+    /// Masked language model with a WordPiece vocabulary: a folder or a model on the hub
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    pub(crate) model: PathBuf,
+    /// Output folder for the larger model
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Seed of the rows of the new tokens
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Compiled MeCab dictionary in UTF-8 that replaces the tokenizer's
     #[arg(long, value_name = "FOLDER")]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     /// Do nothing if the folder exists and is complete

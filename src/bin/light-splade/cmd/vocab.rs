@@ -3,8 +3,8 @@
 use anyhow::Result;
 use light_splade::encode::{Idf, Side};
 use light_splade::models::{
-    ExtendOptions, TrimOptions, Vocabulary, VocabularyOptions, WordKind, extend_vocabulary,
-    learn_vocabulary, trim_vocabulary,
+    ExtendOptions, MergeVocabulariesOptions, TrimOptions, Vocabulary, VocabularyOptions, WordKind,
+    extend_vocabulary, learn_vocabulary, merge_vocabularies, trim_vocabulary,
 };
 use light_splade::outputs::check_output;
 use light_splade::search::VectorSources;
@@ -12,7 +12,8 @@ use splade_text::TokenizerOptions;
 
 use super::advised;
 use crate::args::{
-    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabTrimArgs, WordsArg,
+    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabMergeArgs, VocabTrimArgs,
+    WordsArg,
 };
 use crate::closing;
 use crate::interrupt;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: &VocabCommand) -> Result<()> {
         VocabCommand::Learn(args) => learn(args),
         VocabCommand::Extend(args) => extend(args),
         VocabCommand::Trim(args) => trim(args),
+        VocabCommand::Merge(args) => merge(args),
         VocabCommand::Idf(args) => idf(args),
     }
 }
@@ -74,6 +76,20 @@ fn trim(args: &VocabTrimArgs) -> Result<()> {
     };
     interrupt::listen()?;
     trim_vocabulary(&options, &mut Reporter::new())?;
+    Ok(())
+}
+
+fn merge(args: &VocabMergeArgs) -> Result<()> {
+    let options = MergeVocabulariesOptions {
+        model: args.model.clone(),
+        tokenizer: args.tokenizer.clone(),
+        output: args.output.clone(),
+        seed: args.seed,
+        mecab_dicdir: args.mecab_dicdir.clone(),
+        resume: args.resume,
+    };
+    interrupt::listen()?;
+    merge_vocabularies(&options, &mut Reporter::new())?;
     Ok(())
 }
 
