@@ -17,11 +17,11 @@ pub const NAME: &str = splade_mini_ja_en::NAME;
 
 /// Its licence, languages and data sets, as its card in `models/mini-ja-en` says.
 #[cfg(feature = "tools")]
-pub(crate) const LICENSE: &str = "cc-by-sa-3.0";
+pub(crate) const LICENSE: &str = "cc-by-sa-4.0";
 #[cfg(feature = "tools")]
 pub(crate) const LANGUAGES: [&str; 2] = ["ja", "en"];
 #[cfg(feature = "tools")]
-pub(crate) const DATASETS: [&str; 2] = ["SkelterLabsInc/JaQuAD", "nq_open"];
+pub(crate) const DATASETS: [&str; 3] = ["SkelterLabsInc/JaQuAD", "nq_open", "allenai/scifact"];
 
 const WEIGHTS: &str = "model.safetensors";
 

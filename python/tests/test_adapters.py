@@ -103,7 +103,7 @@ def test_milvus_takes_the_rows(encoder, vectors):
     documents = SpladeEmbeddingFunction(encoder).encode_documents(TEXTS)
     # The form in which the client sends a sparse vector: pairs of an id and a weight.
     sent = entities.sparse_rows_to_proto(documents)
-    assert len(sent.contents) == 3 and sent.dim == 14336
+    assert len(sent.contents) == 3 and sent.dim == 36864
     first = np.frombuffer(sent.contents[0], dtype=[("id", "<u4"), ("weight", "<f4")])
     assert first["id"].tolist() == vectors[0].indices.tolist()
     np.testing.assert_array_equal(first["weight"], vectors[0].values)
@@ -142,7 +142,7 @@ def test_beir(encoder, vectors, query):
     with pytest.raises(ValueError, match="cos_sim"):
         retriever.search(corpus, {}, 1, "cos_sim")
     np.testing.assert_array_equal(retriever.encode_corpus(list(corpus.values())), vectors.toarray())
-    assert retriever.encode_queries([QUERY]).shape == (1, 14336)
+    assert retriever.encode_queries([QUERY]).shape == (1, 36864)
 
 
 def test_beir_evaluates(encoder, root):

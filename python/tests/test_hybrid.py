@@ -204,7 +204,7 @@ def test_what_an_index_does_not_have(encoder, cross_encoder, tmp_path):
 
 
 def test_arguments_that_do_not_fit(searcher, root):
-    vector = np.zeros((1, 14336), np.float32)
+    vector = np.zeros((1, 36864), np.float32)
     for message, search in [
         ("mode is 'both'", lambda: searcher.search("a", mode="both")),
         ('fusion is "sum"', lambda: searcher.search("a", mode="hybrid", fusion="sum")),

@@ -20,8 +20,8 @@ def vectors(encoder):
 def test_one_text_is_a_vector_and_a_list_a_matrix(encoder, vectors):
     one = encoder.encode_document(TEXTS[0], return_type="vectors")
     assert isinstance(one, SparseVector) and one == vectors[0]
-    assert isinstance(vectors, SparseVectors) and vectors.shape == (3, 14336)
-    assert encoder.encode_document(TEXTS[0], return_type="numpy").shape == (14336,)
+    assert isinstance(vectors, SparseVectors) and vectors.shape == (3, 36864)
+    assert encoder.encode_document(TEXTS[0], return_type="numpy").shape == (36864,)
     assert encoder.encode(TEXTS, return_type="vectors", convert_to_tensor=False) == list(vectors)
 
 
@@ -90,7 +90,7 @@ def test_decode_and_intersection(encoder, vectors):
 
 def test_sparsity(encoder, vectors):
     counts = [len(row) for row in vectors]
-    want = {"active_dims": sum(counts) / 3, "sparsity_ratio": 1 - sum(counts) / 3 / 14336}
+    want = {"active_dims": sum(counts) / 3, "sparsity_ratio": 1 - sum(counts) / 3 / 36864}
     assert encoder.sparsity(vectors) == pytest.approx(want)
     assert encoder.sparsity(vectors.toarray()) == pytest.approx(want)
     assert encoder.sparsity(vectors[0])["active_dims"] == counts[0]
@@ -116,7 +116,7 @@ def test_rows_of_a_matrix(vectors):
 
 
 def test_vectors_show_themselves(vectors):
-    assert repr(vectors) == f"SparseVectors(3 rows, 14336 terms, {vectors.nnz} weights)"
+    assert repr(vectors) == f"SparseVectors(3 rows, 36864 terms, {vectors.nnz} weights)"
     assert "首都 2.42" in repr(vectors[0])
     page = vectors[0]._repr_html_()
     assert "首都" in page and page.count("<tr>") == len(vectors[0])
@@ -125,8 +125,8 @@ def test_vectors_show_themselves(vectors):
 
 
 def test_the_interface_of_sentence_transformers(encoder):
-    assert encoder.get_embedding_dimension() == encoder.get_sentence_embedding_dimension() == 14336
-    assert encoder.max_seq_length == encoder.get_max_seq_length() == 1024
+    assert encoder.get_embedding_dimension() == encoder.get_sentence_embedding_dimension() == 36864
+    assert encoder.max_seq_length == encoder.get_max_seq_length() == 512
     assert set(encoder.tokenize(["a"])) == {"input_ids", "attention_mask"}
     assert encoder.similarity_fn_name == "dot"
     with pytest.raises(InvalidArgumentError, match="similarity_fn_name"):
@@ -148,12 +148,12 @@ def test_pickling_by_name(encoder, vectors):
 def test_tensors(encoder, vectors):
     torch = pytest.importorskip("torch")
     matrix = encoder.encode_document(TEXTS)
-    assert matrix.is_sparse and matrix.is_coalesced() and tuple(matrix.shape) == (3, 14336)
+    assert matrix.is_sparse and matrix.is_coalesced() and tuple(matrix.shape) == (3, 36864)
     np.testing.assert_array_equal(matrix.to_dense().numpy(), vectors.toarray())
     dense = encoder.encode_document(TEXTS, convert_to_sparse_tensor=False)
     np.testing.assert_array_equal(dense.numpy(), vectors.toarray())
     one = encoder.encode_document(TEXTS[0])
-    assert tuple(one.shape) == (14336,)
+    assert tuple(one.shape) == (36864,)
     assert encoder.decode(one, 3) == encoder.decode(vectors[0], 3)
     rows = encoder.encode_document(TEXTS, convert_to_tensor=False)
     assert isinstance(rows, list) and rows[0].is_sparse
@@ -161,7 +161,7 @@ def test_tensors(encoder, vectors):
     assert isinstance(scores, torch.Tensor)
     np.testing.assert_array_equal(scores.numpy(), encoder.similarity(vectors, vectors))
     shared = encoder.intersection(one, matrix)
-    assert shared.is_sparse and tuple(shared.shape) == (3, 14336)
+    assert shared.is_sparse and tuple(shared.shape) == (3, 36864)
     assert encoder.sparsity(matrix) == pytest.approx(encoder.sparsity(vectors))
 
 
@@ -205,6 +205,6 @@ def test_sentence_transformers_itself(root):
 
 def test_a_matrix_with_repeated_places_stays_as_it_is(encoder):
     sparse = pytest.importorskip("scipy.sparse")
-    matrix = sparse.csr_matrix(([1.0, 2.0, 3.0], [7, 7, 2], [0, 3]), shape=(1, 14336), dtype=np.float32)
+    matrix = sparse.csr_matrix(([1.0, 2.0, 3.0], [7, 7, 2], [0, 3]), shape=(1, 36864), dtype=np.float32)
     assert encoder.decode(matrix) == encoder.decode(matrix.toarray())
     assert matrix.nnz == 3

@@ -193,7 +193,7 @@ def test_training_data(root, tmp_path):
 
 
 def test_models(encoder, tmp_path):
-    assert "14336 terms" in light_splade_rs.inspect("mini-ja-en")
+    assert "36864 terms" in light_splade_rs.inspect("mini-ja-en")
     table = light_splade_rs.export_model("mini-ja-en", tmp_path / "m", dtype="f16", license="mit")
     assert "sentence-transformers" in table
     assert 'license: "mit"' in (tmp_path / "m/README.md").read_text()

@@ -1,6 +1,6 @@
 """Measures BM25 on a Japanese data set, over words of MeCab (unidic-lite) and over pairs of characters.
 
-    python scripts/bench/bm25_japanese.py work/mini_ja_en/jaquad/validation
+    python scripts/bench/bm25_japanese.py work/from_scratch/jaquad/validation
 
 The folder contains doc_master, query_master and positive_lists. The parameters are k1 .9 and b .4, with Lucene's idf,
 and texts are normalized to NFKC and lower case. The program needs numpy, scipy, fugashi and unidic-lite.

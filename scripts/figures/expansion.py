@@ -1,6 +1,6 @@
 """Draws the expansion of a text as an SVG picture: each term's weight and the token that gave it.
 
-    python3 scripts/figures/expansion.py target/release/light-splade "海が見える電車の席" > docs/images/expansion.svg
+    python3 scripts/figures/expansion.py target/release/light-splade "The train to the coast leaves at night." > docs/images/expansion.svg
 
 The numbers are those that `light-splade explain` prints for the built-in model. Terms that are not tokens of
 the text are green.

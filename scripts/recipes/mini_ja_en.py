@@ -6,9 +6,10 @@ The first three folders are data sets in BEIR's form. The fourth holds text-ja, 
 NDJSON compressed with gzip: rows of `source` and `title`, `text`, or `query`, `positive`. Nothing of the splits test
 and dev is read except the documents of SciFact, whose corpus has no splits. Only the standard library is used.
 
-The output has text.ndjson for pretraining and text-ja.ndjson for the vocabulary, the folders ja, en and train (masters
-and positive lists of each language and of both, with the same ids), and the folders choose/jaquad, choose/nq and
-choose/scifact in BEIR's form: questions of train that are kept out of the training.
+The output has text.ndjson for pretraining and text-ja.ndjson for the vocabulary, the folders jaquad, ja, en and train
+(masters and positive lists of JaQuAD, of other Japanese pairs, of the English ones and of all, with the same ids), and
+the folders choose/jaquad, choose/nq and choose/scifact in BEIR's form: questions of train that are kept out of the
+training.
 """
 
 import argparse
@@ -119,18 +120,18 @@ def main():
     if args.output.exists():
         parser.error(f"{args.output} exists; give another folder")
     choice = random.Random(42)
-    splits = {"ja": Split(0), "en": Split(1_000_000)}
+    splits = {name: Split(number * 1_000_000) for number, name in enumerate(("jaquad", "ja", "en"))}
 
     texts = {"ja": [], "en": []}
-    texts["ja"] += [joined(row) for row in set_of("jaquad", args.jaquad, splits["ja"], 30, args.output)]
+    texts["ja"] += [joined(row) for row in set_of("jaquad", args.jaquad, splits["jaquad"], 30, args.output)]
     texts["en"] += [joined(row) for row in set_of("nq", args.nq, splits["en"], 10, args.output)]
     abstracts = set_of("scifact", args.scifact, splits["en"], 7, args.output, by_document=False)
     texts["en"] += [joined(row) for row in abstracts]
     for row in abstracts:
         splits["en"].pair(row["title"], row["text"])
 
-    for language, split in splits.items():
-        pairs = {}
+    for language in ("ja", "en"):
+        split, pairs = splits[language], {}
         for row in rows(args.text / f"pairs-{language}.ndjson.gz"):
             source = row["source"]
             if allowed(source) and (source == "aio-quiz-passage" or not any(part in source for part in NO_PASSAGE)):
@@ -140,11 +141,12 @@ def main():
             limit = AT_MOST.get(source, len(found)) if language == "ja" or "title" not in source else 1500
             for query, positive in found[:limit]:
                 split.pair(query, positive)
-        write_splits([split], args.output / language)
         texts[language] += [
             joined(row) for row in rows(args.text / f"text-{language}.ndjson.gz") if allowed(row["source"])
         ]
 
+    for name, split in splits.items():
+        write_splits([split], args.output / name)
     write_splits(splits.values(), args.output / "train")
 
     for found in texts.values():
@@ -153,9 +155,10 @@ def main():
     choice.shuffle(everything)
     write(args.output / "text.ndjson", ({"text": text} for text in everything))
     write(args.output / "text-ja.ndjson", ({"text": text} for text in texts["ja"]))
-    for language, split in splits.items():
-        size = sum(map(len, texts[language])) / 1e6
-        print(f"{language}: {len(split.queries)} pairs, {len(texts[language])} texts, {size:.1f} M characters")
+    for name, split in splits.items():
+        print(f"{name}: {len(split.queries)} pairs")
+    for language, found in texts.items():
+        print(f"{language}: {len(found)} texts, {sum(map(len, found)) / 1e6:.1f} M characters")
 
 
 if __name__ == "__main__":

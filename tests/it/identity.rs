@@ -339,5 +339,5 @@ fn a_card_has_only_results_of_its_model() {
     // The built-in model keeps its licence, its languages and its data.
     stdout(&["export", "model", "-o", &case.path("c")]);
     let card = fs::read_to_string(case.path("c/README.md")).expect("a card");
-    assert_has(&card, &["license: \"cc-by-sa-3.0\"", "- \"ja\"\n- \"en\"", "JaQuAD"]);
+    assert_has(&card, &["license: \"cc-by-sa-4.0\"", "- \"ja\"\n- \"en\"", "JaQuAD"]);
 }

@@ -224,10 +224,7 @@ fn a_model_gets_the_vocabulary_of_another_language() {
     let sentence = "the train to the sea";
     assert_eq!(tokens(english, sentence), tokens(text(&both), sentence));
     let unknown = |tokens: Vec<String>| tokens.iter().any(|token| token == "[UNK]");
-    assert!(
-        unknown(tokens(english, "走る列車"))
-            && !unknown(tokens(text(&both), "走る列車"))
-    );
+    assert!(unknown(tokens(english, "走る列車")) && !unknown(tokens(text(&both), "走る列車")));
     // The vector of an English text has the same English terms with the same weights.
     let vector = |model: &str| -> serde_json::Map<String, serde_json::Value> {
         let printed = stdout(&["encode", "--model", model, "--text", sentence]);

@@ -66,7 +66,7 @@ test("tokens, explanations and scores", async () => {
   const shares = encoder.intersection(query, vector);
   const sum = shares.reduce((all, share) => all + share.queryWeight * share.documentWeight, 0);
   assert.ok(Math.abs(sum - encoder.similarity(query, vector)) < 1e-5 && sum > 1);
-  assert.equal(encoder.vocabularySize, 14336);
+  assert.equal(encoder.vocabularySize, 36864);
 });
 
 test("progress and cancelling", async () => {

@@ -114,7 +114,7 @@ fn bodies_of_search_engines_say_the_side_and_the_names_of_terms() {
     assert_eq!(names(&with(json!({"top_k": 1, "side": "document"}))).len(), 1);
     // The body goes before the address.
     let path = "/v1/token_weights?top_k=1";
-    let body = json!({"inputs": ["首都"], "top_k": 2});
+    let body = json!({"inputs": ["日本の首都"], "top_k": 2});
     assert_eq!(names(&post(shared(), path, &body).ok()[0]).len(), 2);
 }
 

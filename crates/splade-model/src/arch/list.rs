@@ -70,7 +70,7 @@ pub(crate) fn family(model_type: &str) -> Option<&'static Family> {
 ///
 /// let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mini-ja-en");
 /// let config = ArchitectureConfig::open(&folder)?;
-/// assert_eq!(config.name(), "ModernBERT");
+/// assert_eq!(config.name(), "BERT");
 /// # Ok::<(), splade_model::ModelError>(())
 /// ```
 #[derive(Debug, Clone)]

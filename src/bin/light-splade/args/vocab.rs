@@ -106,6 +106,7 @@ pub(crate) struct VocabTrimArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "light-splade vocab merge [OPTIONS] -m <MODEL> -o <FOLDER> <TOKENIZER>")]
 pub(crate) struct VocabMergeArgs {
     /// Folder of the WordPiece tokenizer whose tokens are added, such as one written by `vocab
     /// learn`; the new model splits texts into words as it does
