@@ -13,13 +13,14 @@ const WEIGHTS: &str = "model.safetensors";
 /// Packs the files of a model whose weights are f16, all of them in `model.safetensors`.
 #[wasm_bindgen]
 pub fn pack(files: Files) -> Result<Vec<u8>, JsValue> {
-    let files = files.into_files();
-    let bytes = files.iter().find(|(name, _)| name == WEIGHTS);
-    let bytes = &bytes.ok_or_else(|| advised("the model has no model.safetensors", None))?.1;
+    let mut files = files.into_files();
+    let bytes = files.iter_mut().find(|(name, _)| name == WEIGHTS);
+    let bytes = &mut bytes.ok_or_else(|| advised("the model has no model.safetensors", None))?.1;
     let refused = |message: &str| {
         let hint = "store the weights of the model as float16 in one model.safetensors";
         advised(&format!("model.safetensors cannot be packed: {message}"), Some(hint))
     };
+    *bytes = without_checksum(bytes).map_err(refused)?;
     let matrices = matrices(bytes).map_err(refused)?;
     let files: Vec<(&str, &[u8])> =
         files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
@@ -27,19 +28,45 @@ pub fn pack(files: Files) -> Result<Vec<u8>, JsValue> {
     packed.ok_or_else(|| refused("a matrix has infinite weights, or only weights near zero"))
 }
 
-/// Returns the matrices that the header of a safetensors file names. Tensors with another number of dimensions are
-/// small, and encoders do not quantise them.
-fn matrices(bytes: &[u8]) -> Result<Vec<Matrix>, &'static str> {
+/// Splits a safetensors file into its header and the bytes of its tensors.
+fn parts(bytes: &[u8]) -> Result<(Value, &[u8]), &'static str> {
     let cut_off = "its header is cut off";
     let (length, rest) = bytes.split_first_chunk().ok_or(cut_off)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut_off)?;
-    let header = rest.get(..length).ok_or(cut_off)?;
-    let header: Value = serde_json::from_slice(header).map_err(|_| "its header is not JSON")?;
+    let (header, tensors) = rest.split_at_checked(length).ok_or(cut_off)?;
+    let header = serde_json::from_slice(header).map_err(|_| "its header is not JSON")?;
+    Ok((header, tensors))
+}
+
+/// Returns the file without the checksum in its metadata, which is that of the weights before they are rounded. The
+/// packed file has one of its own.
+fn without_checksum(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let (mut header, tensors) = parts(bytes)?;
+    if let Some(metadata) = header.get_mut("__metadata__").and_then(Value::as_object_mut) {
+        metadata.remove("crc32");
+    }
+    let mut header = header.to_string();
+    // Tensors begin at a multiple of eight bytes.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat())
+}
+
+/// Rows that encoders add to those of the tokens without quantising them.
+const ADDED: [&str; 2] = ["position_embeddings.weight", "token_type_embeddings.weight"];
+
+/// Returns the matrices that the header of a safetensors file names and that encoders quantise. Tensors with another
+/// number of dimensions are small, and encoders take them as they are.
+fn matrices(bytes: &[u8]) -> Result<Vec<Matrix>, &'static str> {
+    let (header, weights) = parts(bytes)?;
+    let first = bytes.len() - weights.len();
     let tensors = header.as_object().ok_or("its header is not an object")?;
     let mut matrices = Vec::new();
-    for (_, tensor) in tensors.iter().filter(|(name, _)| *name != "__metadata__") {
+    for (name, tensor) in tensors.iter().filter(|(name, _)| *name != "__metadata__") {
         if tensor["dtype"] != "F16" {
             return Err("not all of its tensors are F16");
+        }
+        if ADDED.iter().any(|added| name.ends_with(added)) {
+            continue;
         }
         let number = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
         let shape = tensor["shape"].as_array().ok_or("a tensor has no shape")?;
@@ -47,7 +74,7 @@ fn matrices(bytes: &[u8]) -> Result<Vec<Matrix>, &'static str> {
             let offset = number(&tensor["data_offsets"][0]).ok_or("a tensor has no place")?;
             let (rows, columns) = (number(rows), number(columns));
             let (rows, columns) = rows.zip(columns).ok_or("a shape has no sizes")?;
-            matrices.push(Matrix { start: 8 + length + offset, rows, columns });
+            matrices.push(Matrix { start: first + offset, rows, columns });
         }
     }
     Ok(matrices)

@@ -60,7 +60,7 @@ test("tokens, explanations and scores", async () => {
   const vector = await encoder.encode("日本の首都は東京です。");
   assert.deepEqual(explanation.tokens, encoder.tokenize("日本の首都は東京です。"));
   assert.deepEqual(explanation.terms.map((term) => [term.index, term.weight]), vector.byWeight());
-  assert.deepEqual(encoder.decode(vector, 3).map((term) => term.token), ["首都", "日本", "東京"]);
+  assert.deepEqual(encoder.decode(vector, 3).map((term) => term.token), ["首都", "東京", "日本"]);
   assert.ok(explanation.terms.every((term) => term.position < explanation.tokens.length));
   const query = await encoder.encodeQuery("日本の首都");
   const shares = encoder.intersection(query, vector);

@@ -34,7 +34,7 @@ class SpladeEncoder:
     >>> encoder = SpladeEncoder(model_path="mini-ja-en")
     >>> embeddings = encoder.encode(["日本の首都は東京です。"])
     >>> encoder.to_sparse(embeddings)[0]
-    {'首都': 2.4231, '日本': 1.9595, '東京': 1.6881, '[SEP]': 0.5771, '始まり': 0.5747}
+    {'首都': 2.4854, '東京': 2.3135, '日本': 1.6455, 'です': 0.3473}
     """
 
     def __init__(
