@@ -500,7 +500,6 @@ fn shipped_pipelines_are_sound() {
         let work = format!("work={}", dir.path().display());
         let mut call = vec!["pipeline", &file, &work, "--dry-run"];
         // The texts of these pipelines are not part of the repository.
-        let is_one_of = |names: &[&str]| names.iter().any(|name| file.ends_with(name));
         if ["jaquad_distil.yaml", "from_scratch.yaml"].iter().any(|name| file.ends_with(name)) {
             call.push("jaquad=data/toy-beir");
         }
