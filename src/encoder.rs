@@ -111,7 +111,7 @@ impl SparseEncoderOptions {
 /// assert!(encoder.similarity(&query, &document) > 1.0);
 /// let terms: Vec<String> =
 ///     encoder.decode(&document, 3).into_iter().map(|(token, _)| token).collect();
-/// assert_eq!(terms, ["首都", "日本", "東京"]);
+/// assert_eq!(terms, ["首都", "東京", "日本"]);
 /// # Ok::<(), light_splade::Error>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -39,7 +39,7 @@ use crate::stream::Counts;
 /// index.commit()?;
 ///
 /// let searcher = Searcher::open(index.path(), Some(encoder))?;
-/// let hits = searcher.search("電車", &SearchOptions { k: 3, ..SearchOptions::default() })?;
+/// let hits = searcher.search("海が見える席", &SearchOptions { k: 3, ..SearchOptions::default() })?;
 /// assert_eq!(hits.len(), 3);
 /// assert!(hits[0].score >= hits[1].score);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
