@@ -224,7 +224,7 @@ pub fn convert(
         if made_with != settings {
             return Err(Error::OtherSettings { path: options.out.clone() });
         }
-        observer.event(Event::Note(&format!("{out} is whole; nothing is to be done")));
+        observer.event(Event::Note(&format!("{out} is complete; nothing is to be done")));
         return Ok(None);
     }
     let made = match &source {

@@ -59,7 +59,7 @@ pub(crate) fn count_words(
 /// Counts the words of all texts as a tokenizer splits them.
 ///
 /// # Errors
-/// As [`count_words`].
+/// Returns an error in the same cases as [`count_words`].
 pub(crate) fn count_words_of(
     tokenizer: &Tokenizer,
     texts: Texts,

@@ -10,7 +10,7 @@ use splade_text::{ExtensibleVocabulary, NewWord, Tokenizer, TokenizerOptions, Wo
 
 use crate::count_words::{count_words_of, stopped};
 use crate::error::{Error, advised, invalid};
-use crate::learn_vocabulary::check_free;
+use crate::learn_vocabulary::is_made;
 use crate::model::model_folder;
 use crate::texts::{TextOptions, Texts};
 
@@ -115,12 +115,9 @@ pub fn extend_vocabulary(
     observer: &mut dyn Observer,
 ) -> Result<Option<ExtendedVocabulary>, Error> {
     let output = &options.output;
-    if options.resume && output.join(LIST).is_file() {
-        observer
-            .event(Event::Note(&format!("{} is whole; nothing is to be done", output.display())));
+    if is_made(output, options.resume && output.join(LIST).is_file(), observer)? {
         return Ok(None);
     }
-    check_free(output)?;
     let model = model_folder(&options.model, observer)?;
     let reading = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
     let vocabulary = ExtensibleVocabulary::open(&model, &reading)?;

@@ -129,12 +129,9 @@ pub fn learn_vocabulary(
     observer: &mut dyn Observer,
 ) -> Result<Option<LearnedVocabulary>, Error> {
     let output = &options.output;
-    if options.resume && is_tokenizer(output) {
-        let note = format!("{} is whole; nothing is to be done", output.display());
-        observer.event(Event::Note(&note));
+    if is_made(output, options.resume && is_tokenizer(output), observer)? {
         return Ok(None);
     }
-    check_free(output)?;
     let reading = TextOptions {
         text_field: options.text_field.clone(),
         no_ids: true,
@@ -182,13 +179,26 @@ fn is_tokenizer(folder: &Path) -> bool {
     folder.join("vocab.txt").is_file() && folder.join("tokenizer_config.json").is_file()
 }
 
-/// Whether the folder can be made.
-pub(crate) fn check_free(output: &Path) -> Result<(), Error> {
+/// Returns whether an earlier run has made the folder, of which a note tells: `resumed` says that it is complete and that
+/// this may be so.
+///
+/// # Errors
+/// If it has not, and the folder cannot be made.
+pub(crate) fn is_made(
+    output: &Path,
+    resumed: bool,
+    observer: &mut dyn Observer,
+) -> Result<bool, Error> {
+    if resumed {
+        let note = format!("{} is complete; nothing is to be done", output.display());
+        observer.event(Event::Note(&note));
+        return Ok(true);
+    }
     if output.file_name().is_none() {
         return Err(invalid(format!("--output {}: a folder is expected", output.display())));
     }
     if !is_free(output) {
         return Err(Error::FolderExists { path: output.to_path_buf() });
     }
-    Ok(())
+    Ok(false)
 }

@@ -8,10 +8,10 @@ use splade_model::training::add_drawn_words;
 use splade_text::{ExtensibleVocabulary, Tokenizer, TokenizerOptions};
 
 use crate::error::{Error, advised, invalid};
-use crate::learn_vocabulary::check_free;
+use crate::learn_vocabulary::is_made;
 use crate::model::model_folder;
 
-/// Settings of [`merge_vocabularies`].
+/// The settings of [`merge_vocabularies`]: which model gets the tokens of which tokenizer.
 #[derive(Debug, Clone, Default)]
 pub struct MergeVocabulariesOptions {
     /// The masked language model: a folder, or a name at the Hugging Face hub.
@@ -28,7 +28,7 @@ pub struct MergeVocabulariesOptions {
     pub resume: bool,
 }
 
-/// What [`merge_vocabularies`] added.
+/// The size of a vocabulary before and after [`merge_vocabularies`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JoinedVocabulary {
@@ -79,12 +79,9 @@ pub fn merge_vocabularies(
     observer: &mut dyn Observer,
 ) -> Result<Option<JoinedVocabulary>, Error> {
     let output = &options.output;
-    if options.resume && output.join("model.safetensors").is_file() {
-        let note = format!("{} is complete; nothing is to be done", output.display());
-        observer.event(Event::Note(&note));
+    if is_made(output, options.resume && output.join("model.safetensors").is_file(), observer)? {
         return Ok(None);
     }
-    check_free(output)?;
     let model = model_folder(&options.model, observer)?;
     let reading = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
     let vocabulary = ExtensibleVocabulary::open(&model, &reading)?;

@@ -9,7 +9,7 @@ use splade_text::{ExtensibleVocabulary, Tokenizer, TokenizerOptions};
 
 use crate::count_words::{count_words_of, stopped};
 use crate::error::{Error, invalid};
-use crate::learn_vocabulary::check_free;
+use crate::learn_vocabulary::is_made;
 use crate::model::model_folder;
 use crate::texts::{TextOptions, Texts};
 
@@ -110,12 +110,9 @@ pub fn trim_vocabulary(
     observer: &mut dyn Observer,
 ) -> Result<Option<TrimmedVocabulary>, Error> {
     let output = &options.output;
-    if options.resume && output.join("model.safetensors").is_file() {
-        let note = format!("{} is complete; nothing is to be done", output.display());
-        observer.event(Event::Note(&note));
+    if is_made(output, options.resume && output.join("model.safetensors").is_file(), observer)? {
         return Ok(None);
     }
-    check_free(output)?;
     let model = model_folder(&options.model, observer)?;
     let reading = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
     let vocabulary = ExtensibleVocabulary::open(&model, &reading)?;

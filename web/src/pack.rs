@@ -20,8 +20,10 @@ pub fn pack(files: Files) -> Result<Vec<u8>, JsValue> {
         let hint = "store the weights of the model as float16 in one model.safetensors";
         advised(&format!("model.safetensors cannot be packed: {message}"), Some(hint))
     };
-    *bytes = without_checksum(bytes).map_err(refused)?;
-    let matrices = matrices(bytes).map_err(refused)?;
+    let (header, weights) = parts(bytes).map_err(refused)?;
+    let start = without_checksum(&header);
+    let matrices = matrices(&header, start.len()).map_err(refused)?;
+    *bytes = [&start, weights].concat();
     let files: Vec<(&str, &[u8])> =
         files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
     let packed = pack_int8(&files, WEIGHTS, &matrices);
@@ -38,27 +40,25 @@ fn parts(bytes: &[u8]) -> Result<(Value, &[u8]), &'static str> {
     Ok((header, tensors))
 }
 
-/// Returns the file without the checksum in its metadata, which is that of the weights before they are rounded. The
-/// packed file has one of its own.
-fn without_checksum(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let (mut header, tensors) = parts(bytes)?;
+/// Returns the start of a file, up to the tensors, without the checksum in its metadata, which is that of the weights
+/// before they are rounded. The packed file has one of its own.
+fn without_checksum(header: &Value) -> Vec<u8> {
+    let mut header = header.clone();
     if let Some(metadata) = header.get_mut("__metadata__").and_then(Value::as_object_mut) {
         metadata.remove("crc32");
     }
     let mut header = header.to_string();
     // Tensors begin at a multiple of eight bytes.
     header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-    Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat())
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
 }
 
 /// Rows that encoders add to those of the tokens without quantising them.
 const ADDED: [&str; 2] = ["position_embeddings.weight", "token_type_embeddings.weight"];
 
-/// Returns the matrices that the header of a safetensors file names and that encoders quantise. Tensors with another
-/// number of dimensions are small, and encoders take them as they are.
-fn matrices(bytes: &[u8]) -> Result<Vec<Matrix>, &'static str> {
-    let (header, weights) = parts(bytes)?;
-    let first = bytes.len() - weights.len();
+/// Returns the matrices that encoders quantise, by the header of a safetensors file whose tensors begin at the byte
+/// `first`. Tensors with another number of dimensions are small, and encoders take them as they are.
+fn matrices(header: &Value, first: usize) -> Result<Vec<Matrix>, &'static str> {
     let tensors = header.as_object().ok_or("its header is not an object")?;
     let mut matrices = Vec::new();
     for (name, tensor) in tensors.iter().filter(|(name, _)| *name != "__metadata__") {

@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use New::{Argument, Arguments, Hydras, JsonForm, Renamed, Words};
+use New::{Argument, Arguments, JsonForm, Renamed, Words};
 
 /// What an old option became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,6 @@ pub(crate) enum New {
     Renamed(&'static str),
     /// Its value is an argument, the first after the command.
     Argument(&'static str),
-    /// Like `Argument`, but without a warning: the option is Hydra's own, which scripts that were
-    /// written for the Python library go on using.
-    Hydras(&'static str),
     /// Its values, up to the next option, are the first arguments after the command.
     Arguments(&'static str),
     /// An option without a value stands for these words.
@@ -95,7 +92,7 @@ pub(crate) const OLD_SPELLINGS: &[OldSpelling] = &[
     OldSpelling {
         commands: &["train", "pretrain"],
         old: &["--config-name"],
-        new: Hydras("CONFIG"),
+        new: Argument("CONFIG"),
     },
     OldSpelling { commands: &["train", "pretrain"], old: &["-m"], new: Words(&["--multirun"]) },
     OldSpelling {
@@ -104,6 +101,10 @@ pub(crate) const OLD_SPELLINGS: &[OldSpelling] = &[
         new: Argument("CONFIG"),
     },
 ];
+
+/// Hydra's own options, which calls that were written for the Python library go on using: no warning
+/// names them, and neither does the table for people.
+const WITHOUT_WARNING: [&str; 1] = ["--config-name"];
 
 /// The warning of `explain TEXT`.
 pub(crate) const TEXT_WITHOUT_OPTION: &str = "TEXT without -t is an old spelling: write -t TEXT";
@@ -152,10 +153,10 @@ pub(crate) fn renew(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
                     values.push(value.to_owned());
                 }
             }
-            Renamed(_) | Argument(_) | Hydras(_) | JsonForm if values.is_empty() => {
+            Renamed(_) | Argument(_) | JsonForm if values.is_empty() => {
                 values.extend(words.next_if(is_value).map(OsStr::to_owned));
             }
-            Renamed(_) | Argument(_) | Hydras(_) | JsonForm => {}
+            Renamed(_) | Argument(_) | JsonForm => {}
         }
         renewed.add(spelling, name, values);
     }
@@ -195,10 +196,6 @@ impl Renewed {
                 self.first.extend(values);
                 format!("{argument} after light-splade {}", self.command)
             }
-            Hydras(_) => {
-                self.first.extend(values);
-                return;
-            }
             Arguments(argument) => {
                 self.first.extend(values);
                 format!("{argument}... after light-splade {}", self.command)
@@ -219,7 +216,7 @@ impl Renewed {
             }
         };
         let warning = format!("{name} is an old spelling: write {new}");
-        if !self.warnings.contains(&warning) {
+        if !WITHOUT_WARNING.contains(&name) && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
@@ -357,7 +354,7 @@ mod tests {
                 };
                 let there = match old.new {
                     Renamed(name) => has_option(name),
-                    Argument(name) | Hydras(name) | Arguments(name) => has_argument(name),
+                    Argument(name) | Arguments(name) => has_argument(name),
                     Words(words) => has_option(words[0]),
                     JsonForm => has_option("--json"),
                 };
@@ -375,15 +372,14 @@ mod tests {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/command-line.md");
         let page = std::fs::read_to_string(page).expect("the page of the command line");
         let code = |words: &[&str]| format!("`{}`", words.join("`, `"));
-        for OldSpelling { commands, old, new } in OLD_SPELLINGS {
+        let told = |old: &&OldSpelling| !WITHOUT_WARNING.contains(&old.old[0]);
+        for OldSpelling { commands, old, new } in OLD_SPELLINGS.iter().filter(told) {
             let commands = match *commands {
                 ENGINES => "`export` of vectors".to_owned(),
                 SOURCES => "`convert`".to_owned(),
                 commands => code(commands),
             };
             let new = match new {
-                // It is no old spelling, and the text below the table names it.
-                Hydras(_) => continue,
                 Renamed(name) | Argument(name) => code(&[*name]),
                 Arguments(name) => code(&[&format!("{name}...")]),
                 Words(words) => code(&[&words.join(" ")]),
